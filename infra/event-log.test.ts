@@ -16,6 +16,7 @@ test('is kept in a bucket of its own, without old versions', () => {
   expect(bucketId).toMatch(bucket)
   expect(log?.Properties).not.toHaveProperty('VersioningConfiguration')
   expect(log?.Properties.LifecycleConfiguration.Rules).toEqual([
+    { Id: 'messages', Status: 'Enabled', Prefix: 'messages/', ExpirationInDays: 2 },
     { Id: 'uploads', Status: 'Enabled', AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 } },
     {
       Id: 'archive',
@@ -44,13 +45,19 @@ test('can be read, added to and removed from by the function alone, which can ch
   const of = 'api/FunctionRoleDefaultPolicy'
   const Effect = 'Allow'
   expect(ofBuckets.filter((statement) => JSON.stringify(statement).includes(bucketId))).toEqual([
-    { of, Sid: 'ReadAndRemove', Effect, Action: ['s3:GetObject', 's3:DeleteObject'], Resource: arn('/log/*') },
+    {
+      of,
+      Sid: 'ReadAndRemove',
+      Effect,
+      Action: ['s3:GetObject', 's3:DeleteObject'],
+      Resource: [arn('/log/*'), arn('/messages/*')],
+    },
     {
       of,
       Sid: 'CreateFiles',
       Effect,
       Action: 's3:PutObject',
-      Resource: [arn('/log/*'), arn('/archive/*')],
+      Resource: [arn('/log/*'), arn('/archive/*'), arn('/messages/*')],
       Condition: { Null: { 's3:if-none-match': 'false' } },
     },
     {
@@ -59,7 +66,7 @@ test('can be read, added to and removed from by the function alone, which can ch
       Effect,
       Action: 's3:ListBucket',
       Resource: { 'Fn::GetAtt': [bucketId, 'Arn'] },
-      Condition: { StringLikeIfExists: { 's3:prefix': 'log/*' } },
+      Condition: { StringLikeIfExists: { 's3:prefix': ['log/*', 'messages/*'] } },
     },
   ])
   expect(ofBuckets.filter(({ of: policy }) => policy === of)).toHaveLength(3)

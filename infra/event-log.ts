@@ -5,7 +5,8 @@ import { acceptFindings, wildcard } from './accepted-findings.ts'
 import { closed } from './foundation.ts'
 
 /**
- * Makes the bucket of the log: `log/` has the files that searches read, `archive/` the days that the retention removed.
+ * Makes the bucket of the log: `log/` has the files that searches read, `archive/` the days that the retention removed,
+ * `messages/` what is in transit between the API and a worker.
  * It is not versioned. The function's rights do not let it overwrite a file, and what it removes has been merged,
  * compacted or archived before. Old versions would keep every event two or three times.
  */
@@ -15,6 +16,8 @@ export function logBucket(stack: Stack, accessLogs: Bucket): Bucket {
     serverAccessLogsBucket: accessLogs,
     serverAccessLogsPrefix: 'log/',
     lifecycleRules: [
+      // The retention removes them after a day. This is for when it does not run.
+      { id: 'messages', prefix: 'messages/', expiration: Duration.days(2) },
       { id: 'uploads', abortIncompleteMultipartUploadAfter: Duration.days(1) },
       {
         id: 'archive',
@@ -27,15 +30,19 @@ export function logBucket(stack: Stack, accessLogs: Bucket): Bucket {
   })
 }
 
-/** Lets the API keep the log: read, create and remove files of the log, and create files of the archive. */
+/** Lets the API keep the log: read, create and remove files of the log and of messages, and create files of the archive. */
 export function grantLog(role: Role, bucket: Bucket): void {
-  const [log, archive] = [bucket.arnForObjects('log/*'), bucket.arnForObjects('archive/*')]
+  const [log, archive, messages] = ['log/*', 'archive/*', 'messages/*'].map((path) => bucket.arnForObjects(path)) as [
+    string,
+    string,
+    string,
+  ]
   const statements = [
-    { sid: 'ReadAndRemove', actions: ['s3:GetObject', 's3:DeleteObject'], resources: [log] },
+    { sid: 'ReadAndRemove', actions: ['s3:GetObject', 's3:DeleteObject'], resources: [log, messages] },
     {
       sid: 'CreateFiles',
       actions: ['s3:PutObject'],
-      resources: [log, archive],
+      resources: [log, archive, messages],
       // Files are never changed: a write must ask S3 to refuse a key that is taken.
       conditions: { Null: { 's3:if-none-match': 'false' } },
     },
@@ -44,13 +51,15 @@ export function grantLog(role: Role, bucket: Bucket): void {
       actions: ['s3:ListBucket'],
       resources: [bucket.bucketArn],
       // S3 says that a file is absent, which happens after a merge, only to who may list the bucket. A GET has no prefix.
-      conditions: { StringLikeIfExists: { 's3:prefix': 'log/*' } },
+      conditions: { StringLikeIfExists: { 's3:prefix': ['log/*', 'messages/*'] } },
     },
   ]
   for (const statement of statements) role.addToPolicy(new PolicyStatement(statement))
   acceptFindings(role, {
     [wildcard(Stack.of(role), log)]:
       'The API names the files of the log by worker and hour, so only their prefix is known',
+    [wildcard(Stack.of(role), messages)]:
+      'The API makes a new id for each message in transit, so only their prefix is known',
     [wildcard(Stack.of(role), archive)]:
       'The API may only create objects below archive/. It cannot read, replace or delete one',
   })

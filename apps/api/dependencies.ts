@@ -56,6 +56,8 @@ export type Dependencies = {
 export type EventStore = EventLog & {
   /** Where old days are copied before they are removed. */
   archive: ObjectStore | undefined
+  /** Where messages in transit are (message-chunks.ts): the store of the log, below a folder of their own. */
+  transit: ObjectStore
   /** Compresses a batch. */
   pack(text: string): Promise<Uint8Array>
   /**

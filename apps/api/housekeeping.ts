@@ -6,7 +6,6 @@ import { commit, keptNear } from '@postern/store/control/revisions.ts'
 import { expiredRows, getSettings, oldOrders } from '@postern/store/control/rows.ts'
 import { yieldToEventLoop } from '@postern/store/database.ts'
 import { dropOldFacts } from '@postern/store/records/facts.ts'
-import { dropOldChunks } from '@postern/store/records/message-chunks.ts'
 import { oldestWaiting } from '@postern/store/records/queue.ts'
 import { dropOldWorkerRequests } from '@postern/store/records/worker-requests.ts'
 import { isLive, listWorkers } from '@postern/store/records/workers.ts'
@@ -15,6 +14,7 @@ import { checkBooks, duplicatesFound } from './check-books.ts'
 import { orderDailyReport } from './daily-report.ts'
 import type { Dependencies } from './dependencies.ts'
 import type { TokenKeys } from './identity/keys.ts'
+import { dropOldChunks } from './message-chunks.ts'
 
 /** Periodic tasks. Each may run twice, or in two processes at once, without harm. */
 
@@ -128,7 +128,7 @@ export async function applyRetention(parts: Dependencies, keys: TokenKeys, signa
   while ((await dropOldFacts(parts.records, before, batch)) > 0) await yieldToEventLoop()
   await dropSystemHistory(parts)
   await dropOldWorkerRequests(parts.records, parts.now() - day)
-  await dropOldChunks(parts.records, parts.now() - day)
+  await dropOldChunks(parts, parts.now() - day)
   await parts.control.transaction((queries) => sweepIdentity(queries, parts.now()))
   // A key from the future was made before the clock was set back.
   if (Math.abs(await keys.age()) > signingKeyAge) await keys.rotate()

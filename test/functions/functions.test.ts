@@ -38,6 +38,15 @@ test('mail is accepted and delivered, a change is applied, and the log tells of 
     return items[0]?.outcome === 'delivered'
   })
 
+  const submission = {
+    sender: 'ann@remote.example',
+    recipients: ['jane@example.org'],
+    message: 'Subject: x\r\n\r\nx\r\n',
+  }
+  const { id } = await api.post<{ id: string }>('/v1/messages', submission)
+  await until('the submitted message is in the maildir', async () => (await it.mail('jane@example.org')).length === 2)
+  expect((await api.get<{ state: string }>(`/v1/messages/${id}`)).state).not.toBe('refused')
+
   await api.patch('/v1/settings/general', { maxMessageBytes: 1_000_000 })
   await until('the change is in force', async () => {
     const [workers, newest] = [await workersOf(it), await revisionOf(it)]

@@ -29,8 +29,9 @@ export type EventStoreOptions = {
 export async function openEventStore({ env, directory, log, now }: EventStoreOptions): Promise<EventStore> {
   const place = env.POSTERN_LOG || join(directory, 'log')
   const archive = env.POSTERN_ARCHIVE ? (await storeAt(env.POSTERN_ARCHIVE)).store : undefined
+  const own = await storeAt(place)
   const events = await EventLog.open({
-    ...(await storeAt(place)),
+    ...own,
     cache: join(directory, 'cache'),
     now,
     damaged: (file, reason) => log.error({ file, reason }, 'a file of the log cannot be read; it is left out'),
@@ -39,6 +40,7 @@ export async function openEventStore({ env, directory, log, now }: EventStoreOpt
     pack: (text: string) => compress(text, level),
     unpack,
     archive,
+    transit: own.store,
   })
 }
 

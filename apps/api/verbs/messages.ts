@@ -1,9 +1,9 @@
 import type { submissionQuerySchema } from '@postern/contract/worker-requests.ts'
 import { headRevision, recordAudit, StaleError } from '@postern/store/control/revisions.ts'
-import { chunkOf, dropChunks } from '@postern/store/records/message-chunks.ts'
 import { dropWorkerRequest } from '@postern/store/records/worker-requests.ts'
 import type { z } from 'zod'
 import type { Dependencies } from '../dependencies.ts'
+import { chunkOf, dropChunks } from '../message-chunks.ts'
 import { messageStory } from '../message-story.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
 import { recentEvents } from '../recent-events.ts'
@@ -29,7 +29,7 @@ export async function submitMessage(call: Call, request: Request, query: Query):
   const { envelope, bundle, chunks, hash } = await readSubmission(call, request, query)
   const [worker] = await liveWorkers(parts, 'smtp')
   if (!worker) {
-    await dropChunks(parts.records, bundle)
+    await dropChunks(parts, { bundle, chunks })
     throw new ProblemError(503, 'No SMTP worker is running. Nothing was stored. Try again later.')
   }
   const key = write.idempotency && (await sha256(`${who.actor}\n${write.idempotency.key}`))
@@ -47,10 +47,10 @@ export async function submitMessage(call: Call, request: Request, query: Query):
   const begun = recent.end
   const { answer, isNew } = await ask(call, workerRequest, { workers: [worker], requestHash: hash })
   // A repeated request uses the chunks of the first one.
-  if (!isNew) await dropChunks(parts.records, bundle)
+  if (!isNew) await dropChunks(parts, { bundle, chunks })
   const forget = async () => {
     await dropWorkerRequest(parts.records, id)
-    await dropChunks(parts.records, bundle)
+    await dropChunks(parts, { bundle, chunks })
   }
   switch (answer?.outcome) {
     case 'stored':
@@ -131,11 +131,11 @@ export async function readContent(call: Call, messageId: string): Promise<Respon
 /** Streams chunks as the reader asks for them. Deletes them after the last one, or when the reader disconnects. */
 function chunkStream(parts: Dependencies, bundle: string, chunks: number): ReadableStream<Uint8Array> {
   let n = 0
-  const end = () => dropChunks(parts.records, bundle)
+  const end = () => dropChunks(parts, { bundle, chunks })
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const bytes = n < chunks ? await chunkOf(parts.records, bundle, n++) : undefined
+        const bytes = n < chunks ? await chunkOf(parts, bundle, n++) : undefined
         if (bytes) return controller.enqueue(bytes)
         await end()
         controller.close()

@@ -7,9 +7,9 @@ import {
   submissionSchema,
 } from '@postern/contract/worker-requests.ts'
 import { getSettings } from '@postern/store/control/rows.ts'
-import { dropChunks, putChunk } from '@postern/store/records/message-chunks.ts'
 import type { z } from 'zod'
 import type { Dependencies } from '../dependencies.ts'
+import { dropChunks, putChunk } from '../message-chunks.ts'
 import { invalid, ProblemError } from '../problem.ts'
 import { parseJson, readText, sha256 } from '../request.ts'
 import type { Call } from '../write-revision.ts'
@@ -147,7 +147,7 @@ async function bundled(
   const send = async () => {
     const bytes = chunk.slice(0, filled)
     hash = await sha256(`${hash}\n${await sha256(bytes)}`)
-    await putChunk(parts.records, { bundle, n: chunks++, bytes, createdAt: parts.now() })
+    await putChunk(parts, { bundle, n: chunks++, bytes })
     filled = 0
   }
   try {
@@ -161,7 +161,7 @@ async function bundled(
       }
     if (filled > 0) await send()
   } catch (error) {
-    await dropChunks(parts.records, bundle)
+    await dropChunks(parts, { bundle, chunks })
     throw error
   }
   return { envelope, bundle, chunks, hash }

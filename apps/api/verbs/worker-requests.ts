@@ -1,7 +1,6 @@
 import type { ServiceName } from '@postern/contract/services.ts'
 import { chunkBytes, type WorkerRequest, type WorkerRequestAnswer } from '@postern/contract/worker-requests.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
-import { chunkOf, dropChunks, putChunk } from '@postern/store/records/message-chunks.ts'
 import {
   answerWorkerRequest,
   openWorkerRequests,
@@ -11,6 +10,7 @@ import {
 } from '@postern/store/records/worker-requests.ts'
 import { isLive, listWorkers, type WorkerRow } from '@postern/store/records/workers.ts'
 import type { Dependencies } from '../dependencies.ts'
+import { chunkOf, dropChunks, putChunk } from '../message-chunks.ts'
 import { notFound, ProblemError } from '../problem.ts'
 import { recentEvents } from '../recent-events.ts'
 import { readBytes } from '../request.ts'
@@ -94,7 +94,7 @@ export async function takeAnswer(call: Call, id: string, answer: WorkerRequestAn
     await parts.records.transaction((queries) => passWorkerRequest(queries, { id, worker, last: json }))
   } else {
     await answerWorkerRequest(parts.records, id, json)
-    if (request.kind === 'submit') await dropChunks(parts.records, request.bundle)
+    if (request.kind === 'submit') await dropChunks(parts, request)
   }
   recentEvents(parts).wake()
 }
@@ -102,7 +102,7 @@ export async function takeAnswer(call: Call, id: string, answer: WorkerRequestAn
 /** Returns a chunk of the message that this worker should store. */
 export async function readChunk(call: Call, id: string, n: number): Promise<Response> {
   const request = await readWorkerRequest(call, id)
-  const bytes = request.kind === 'submit' ? await chunkOf(call.parts.records, request.bundle, n) : undefined
+  const bytes = request.kind === 'submit' ? await chunkOf(call.parts, request.bundle, n) : undefined
   if (!bytes) throw notFound(`chunk ${n} of request ${id}`)
   return new Response(bytes as Uint8Array<ArrayBuffer>, { headers: { 'content-type': 'application/octet-stream' } })
 }
@@ -112,7 +112,7 @@ export async function takeChunk(call: Call, { id, n }: { id: string; n: number }
   const { kind } = await readWorkerRequest(call, id)
   if (kind !== 'content') throw notFound(`content that request ${id} asks for`)
   const bytes = await readBytes(request, chunkBytes)
-  await putChunk(call.parts.records, { bundle: id, n, bytes, createdAt: call.parts.now() })
+  await putChunk(call.parts, { bundle: id, n, bytes })
 }
 
 async function ownWorkerRequest(call: Call, id: string) {
