@@ -122,6 +122,11 @@ export class Connection {
     this.#socket.uncork()
   }
 
+  /** Whether all that was written has left this process: a server may answer before it has read everything. */
+  get hasNothingToWrite(): boolean {
+    return this.#socket.writableLength === 0
+  }
+
   /** Waits until what was written has left, so that a stream takes no memory; `ms` without progress fail the connection. */
   async drained(ms: number): Promise<void> {
     if (this.#failure) throw this.#failure

@@ -4,6 +4,7 @@ import type { Recipient } from '@postern/contract/envelope.ts'
 import { waitingCauseOf } from '@postern/contract/waiting-causes.ts'
 import type { RequireTls } from '../message/message.ts'
 import type { Outcome } from '../message/outcome.ts'
+import { release } from '../message/release.ts'
 import type { Connection } from './connection.ts'
 import { ConnectionFailure } from './connection-failure.ts'
 import { DotStuffer, dotStuffed } from './dot-stuffing.ts'
@@ -141,8 +142,9 @@ async function endAnswers(
   { follows, taken }: { follows: Pipelining['next']; taken: number },
 ): Promise<Reply[]> {
   const isLmtp = connection.options.protocol === 'lmtp'
+  let sent: Buffer | undefined
   try {
-    await sendBody(connection, transaction, follows)
+    sent = await sendBody(connection, transaction, follows)
   } catch (error) {
     if (!(error instanceof ConnectionFailure)) throw error
     // A server that refuses a message in the middle of it, and closes, has answered.
@@ -152,6 +154,7 @@ async function endAnswers(
   connection.stage = 'end'
   const ends = await connection.repliesUntilFailure(isLmtp ? taken : 1, connection.options.timeouts.end)
   if (!connection.failure) connection.stage = 'mail'
+  if (sent && connection.hasNothingToWrite) release(sent)
   return ends
 }
 
@@ -253,16 +256,18 @@ async function reset(connection: Connection, waitsForData = false): Promise<void
   }
 }
 
+/** Resolves with the message if it was sent whole: its memory is free when it has left. */
 async function sendBody(
   connection: Connection,
   transaction: OutboundTransaction,
   next: Pipelining['next'],
-): Promise<void> {
+): Promise<Buffer | undefined> {
   const { timeouts } = connection.options
   connection.bodies++
   try {
     if (transaction.body === 'whole') {
-      const parts = dotStuffed(await transaction.whole())
+      const message = await transaction.whole()
+      const parts = dotStuffed(message)
       const following = next?.()
       connection.options.dialogueLog?.sentMessage(transaction.bytes)
       if (following) {
@@ -271,7 +276,7 @@ async function sendBody(
         parts.push(Buffer.from(`${lines.join('\r\n')}\r\n`))
       }
       connection.writeParts(parts)
-      return
+      return message
     }
     connection.options.dialogueLog?.sentMessage(transaction.bytes)
     const source = transaction.stream()
@@ -286,6 +291,7 @@ async function sendBody(
       // A remote that breaks off leaves a message half read.
       source.destroy()
     }
+    return undefined
   } catch (error) {
     connection.destroy()
     throw error

@@ -10,6 +10,7 @@ import type { OutboundTransaction } from '../client/mail-transaction.ts'
 import { deliveredBytes, openDelivered, readDelivered, streamWithEdits } from '../message/header-edits.ts'
 import { domainOf, type QueuedMessage, requireTlsOf } from '../message/message.ts'
 import type { Outcome } from '../message/outcome.ts'
+import { release } from '../message/release.ts'
 import type { DeliverySettings } from '../route/delivery-settings.ts'
 import { authorDomain } from './author-domain.ts'
 import type { Converter } from './converter.ts'
@@ -233,7 +234,12 @@ async function signed(
   return {
     ...transaction,
     bytes: transaction.bytes + head.length,
-    whole: async () => Buffer.concat([head, await transaction.whole()]),
+    whole: async () => {
+      const message = await transaction.whole()
+      const signed = Buffer.concat([head, message])
+      release(message)
+      return signed
+    },
     stream: () => streamWithEdits(transaction.stream(), { lines, cuts: [] }),
   }
 }

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import type { Location, SpoolReader } from '@postern/spool/spool.ts'
+import { release } from './release.ts'
 
 /**
  * How a message differs from what is stored when it is delivered: lines that go before it, and fields of its header
@@ -48,12 +49,19 @@ type Stored = { location: Location; readonly headerEdits: HeaderEdits | undefine
 
 /** The message as it is delivered, whole. A message that is copied on while it is read is read again where it lies now. */
 export async function readDelivered(mail: Stored, reader: SpoolReader): Promise<Buffer> {
+  const stored = await readStored(mail, reader)
+  const delivered = withEdits(stored, mail.headerEdits)
+  if (delivered !== stored) release(stored)
+  return delivered
+}
+
+async function readStored(mail: Stored, reader: SpoolReader): Promise<Buffer> {
   const { location } = mail
   try {
-    return withEdits(await reader.readBody(location), mail.headerEdits)
+    return await reader.readBody(location)
   } catch (error) {
     if (mail.location === location) throw error
-    return withEdits(await reader.readBody(mail.location), mail.headerEdits)
+    return reader.readBody(mail.location)
   }
 }
 
