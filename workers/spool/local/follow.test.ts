@@ -94,6 +94,25 @@ describe('a damaged spool', () => {
     expect(damagesOf(batches).map(({ reason }) => reason)).toEqual(['segment', 'header'])
   })
 
+  it.each([
+    ['without a byte', 0],
+    ['with room for its head', 64],
+  ])('is not one whose writer died while it created a segment, %s', async (_, bytes) => {
+    const first = await openWriter()
+    const before = await first.write(message())
+    await first.close()
+    const unfinished = fileOf(before.segment.replace(/\d+$/, (number) => String(Number(number) + 1)))
+    await writeFile(unfinished, Buffer.alloc(bytes))
+    const second = await openWriter()
+    const after = await second.write(message())
+    // The reader comes between: the second writer has begun, and has not removed what the first left.
+    await writeFile(unfinished, Buffer.alloc(bytes))
+    const { batches, arrivals } = await takeOver(reader, 2)
+    expect(idsOf(arrivals)).toEqual([before.id, after.id])
+    expect(damagesOf(batches)).toEqual([])
+    await second.close()
+  })
+
   it('whose segment is noise gives nothing of it', async () => {
     const { stored, last } = await sealedSpool()
     await damage(fileOf(stored[0]!.segment), (bytes) => randomBytes(bytes.length))

@@ -165,7 +165,7 @@ export class SegmentFollower {
 
   async #read(open: OpenSegment): Promise<Limit | 'read'> {
     const limit = await this.#limitOf(open)
-    if (this.#entered !== this.#segment && (this.#offset < limit.to || limit.sealed)) this.#enter(open)
+    if (this.#entered !== this.#segment && (this.#offset < limit.to || limit.sealed)) await this.#enter(open)
     if (this.#offset >= limit.to) return limit
     const { to, trusted } = limit
     const reading = this.#isOverdue ? readSalvaging : read
@@ -194,10 +194,20 @@ export class SegmentFollower {
     return this.#segment > first.segment || (this.#segment === first.segment && this.#offset >= first.offset)
   }
 
-  #enter(open: OpenSegment): void {
+  async #enter(open: OpenSegment): Promise<void> {
+    const isBegun = open.head !== undefined || !(await this.#isUnfinished(open))
     this.#entered = this.#segment
     if (open.head) this.#marker = open.head.marker
-    else if (this.#offset <= headLength) this.#report({ offset: 0, bytes: headLength, reason: 'segment' })
+    else if (isBegun && this.#offset <= headLength) this.#report({ offset: 0, bytes: headLength, reason: 'segment' })
+  }
+
+  /**
+   * Returns whether the writer died while it created the segment, before anything was in it. The next writer counts on the
+   * one before, and removes this one a moment later.
+   */
+  async #isUnfinished(open: OpenSegment): Promise<boolean> {
+    if ((await open.size()) > headLength) return false
+    return (await this.#following())?.head?.previous !== this.#segment
   }
 
   async #limitOf(open: OpenSegment): Promise<Limit> {
