@@ -1,10 +1,10 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type Metafile, type Plugin } from 'esbuild'
 
 /**
- * Bundles the API function into `dist/api`: `index.mjs` (entry.ts), `api.mjs` (apps/api/lambda.ts), what they share, and the native
+ * Bundles the API function into `dist/api`, or the directory that is the argument: `index.mjs` (entry.ts), `api.mjs` (apps/api/lambda.ts), what they share, and the native
  * packages, which cannot be bundled. The function runs on x86_64 with glibc, because those are the binaries that `npm
  * ci` installs in CI. The deployed code is therefore what CI has tested.
  */
@@ -103,7 +103,7 @@ function copyNative(modules: string): void {
 }
 
 if (import.meta.main) {
-  const outdir = join(here, 'dist/api')
+  const outdir = resolve(process.argv[2] ?? join(here, 'dist/api'))
   await bundle({ api: join(here, '../apps/api/lambda.ts'), outdir })
   console.log(`${outdir}: ${(bytesIn(outdir) / 1e6).toFixed(1)} MB; Lambda accepts ${lambdaBytes / 1e6} MB`)
 }

@@ -8,6 +8,7 @@ import { json } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import type { ServiceName } from '@postern/contract/services.ts'
 import { type HranaServer, startHranaServer } from '@postern/store/test/hrana.ts'
+import { afterAll, beforeAll } from 'vitest'
 import { startFakeS3 } from '../peers/fake-s3.ts'
 import { freePort, temporaryDirectory } from '../peers/peer.ts'
 import { Api } from '../system/api.ts'
@@ -48,10 +49,19 @@ const root = join(import.meta.dirname, '../..')
 const databaseToken = 'the token of the database'
 export const enrolTokens = { smtp: 'the long token of smtp', queue: 'the long token of queue' }
 
-/** Builds the function as the deployment does. */
-export async function buildBundle(): Promise<string> {
-  await promisify(execFile)(process.execPath, [join(root, 'infra/bundle.ts')], { cwd: root })
-  return join(root, 'infra/dist/api')
+/** Builds the function as the deployment does, for one test file: others build theirs at the same time. */
+export function bundleForTests(): { readonly directory: string } {
+  let directory: string
+  beforeAll(async () => {
+    directory = await temporaryDirectory('bundle')
+    await promisify(execFile)(process.execPath, [join(root, 'infra/bundle.ts'), directory])
+  })
+  afterAll(() => rm(directory, { recursive: true, force: true }))
+  return {
+    get directory() {
+      return directory
+    },
+  }
 }
 
 export async function startCloud(

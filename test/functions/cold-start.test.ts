@@ -1,10 +1,11 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { buildBundle, type Cloud, startCloud } from './cloud.ts'
+import { bundleForTests, type Cloud, startCloud } from './cloud.ts'
 
 /** What a new instance costs before it answers, on a database that is in use. */
+const bundle = bundleForTests()
 let cloud: Cloud
 beforeAll(async () => {
-  cloud = await startCloud(await buildBundle(), { databaseMs: 10 })
+  cloud = await startCloud(bundle.directory, { databaseMs: 10 })
 })
 afterAll(() => cloud.stop())
 afterEach(({ task }) => {

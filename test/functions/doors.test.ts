@@ -2,13 +2,14 @@ import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { credentials } from '../system/postern.ts'
-import { buildBundle, type Cloud, enrolTokens, startCloud } from './cloud.ts'
+import { bundleForTests, type Cloud, enrolTokens, startCloud } from './cloud.ts'
 
 /** Who is let in where: people through the CDN, workers at the gateway. */
 const maxInstances = 3
+const bundle = bundleForTests()
 let cloud: Cloud
 beforeAll(async () => {
-  cloud = await startCloud(await buildBundle(), { maxInstances })
+  cloud = await startCloud(bundle.directory, { maxInstances })
 })
 afterAll(() => cloud.stop())
 afterEach(({ task }) => {

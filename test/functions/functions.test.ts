@@ -1,17 +1,14 @@
 import { createTransport } from 'nodemailer'
-import { beforeAll, expect, onTestFailed, onTestFinished, test } from 'vitest'
+import { expect, onTestFailed, onTestFinished, test } from 'vitest'
 import { answers, until } from '../peers/peer.ts'
-import { buildBundle, type Cloud, type CloudOptions, startCloud } from './cloud.ts'
+import { bundleForTests, type Cloud, type CloudOptions, startCloud } from './cloud.ts'
 
 /** The API as the functions that are deployed, behind a gateway with their limits, with real workers. */
 
-let bundle: string
-beforeAll(async () => {
-  bundle = await buildBundle()
-})
+const bundle = bundleForTests()
 
 async function cloud(options?: CloudOptions): Promise<Cloud> {
-  const started = await startCloud(bundle, options)
+  const started = await startCloud(bundle.directory, options)
   onTestFailed(() => console.error(started.gateway.broken, started.gateway.logs().slice(-5_000)))
   onTestFinished(() => started.stop())
   return started

@@ -64,9 +64,14 @@ class Instance {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
     for (const output of [this.#child.stdout, this.#child.stderr]) output?.on('data', (chunk) => log(String(chunk)))
-    this.#child.once('exit', () => {
+    const gone = () => {
       this.#isGone = true
       rmSync(this.#directory, { recursive: true, force: true })
+    }
+    this.#child.once('exit', gone)
+    this.#child.once('error', (error) => {
+      log(`the instance did not start: ${error.message}\n`)
+      gone()
     })
   }
 

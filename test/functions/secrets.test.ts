@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { credentials } from '../system/postern.ts'
-import { buildBundle, type Cloud, enrolTokens, startCloud } from './cloud.ts'
+import { bundleForTests, type Cloud, enrolTokens, startCloud } from './cloud.ts'
 
 /** Rotating secrets while instances run: nobody is locked out. */
+const bundle = bundleForTests()
 let cloud: Cloud
 beforeAll(async () => {
-  cloud = await startCloud(await buildBundle(), { maxInstances: 2 })
+  cloud = await startCloud(bundle.directory, { maxInstances: 2 })
 })
 afterAll(() => cloud.stop())
 afterEach(({ task }) => {
